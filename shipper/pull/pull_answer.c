@@ -287,7 +287,10 @@ not_fetched(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	switch (answer->outcome) {
 	case PB_PULL_NOTHING:
-		/* It has hours in which it gives packets, perhaps. */
+		/* It has hours in which it gives packets, perhaps.  What was
+		 * under way together is no later, each. */
+		if (pull->now_ms < s->retry_ms)
+			return;
 		s->retry_ms = pull->now_ms + pb_doubled_ms(NOTHING_MS,
 		    s->nothings++, PB_BACKOFF_MS_MAX);
 		return;

@@ -43,7 +43,8 @@ pull_trouble(struct pb_pull *pull, struct pb_pull_stream *s,
 	wait_for(pull, s, answer->text, wait);
 }
 
-/* As long as something stays as it is: less and less often. */
+/* As long as something stays as it is: less and less often.  What is refused
+ * together is so once. */
 void
 pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
     const char *fmt, ...)
@@ -55,6 +56,9 @@ pull_refuse(struct pb_pull *pull, struct pb_pull_stream *s,
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	pull_unsure(s);
+	if (s->refused && pull->now_ms < s->retry_ms && s->text != NULL &&
+	    strcmp(s->text, text) == 0)
+		return;
 	if (s->text == NULL || strcmp(s->text, text) != 0)
 		pull_event(pull, PB_LOG_ERROR, s, "%s", text);
 	wait_for(pull, s, text, pb_doubled_ms(PB_REFUSED_MS_FIRST,

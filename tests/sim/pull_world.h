@@ -61,6 +61,7 @@ struct world {
 	uint64_t	acked;
 	struct pb_ship_run late;
 	bool		 closed;	/* it gives no packets just now */
+	bool		 forbidden;	/* or nobody may have them */
 	uint64_t	damaged;	/* a number that cannot be read there */
 	/* Our recorder. */
 	bool		here_down;
@@ -292,6 +293,11 @@ answer_fetch(struct world *w, const struct pb_pull_action *action,
 	    action->late || action->number <= w->durable);
 	if (seq > w->durable || w->closed) {
 		a->outcome = PB_PULL_NOTHING;
+		return;
+	}
+	if (w->forbidden) {
+		a->outcome = PB_PULL_REFUSED;
+		a->text = "not allowed";
 		return;
 	}
 	if (seq == w->damaged) {

@@ -437,6 +437,38 @@ what_fails_together_is_one_failure(void **state)
 	assert_int_equal(w->acked, NUMBERS_MAX - 1);
 }
 
+/* Answers of requests that were under way together. */
+static void
+what_is_refused_or_not_given_together_is_so_once(void **state)
+{
+	struct world *w = *state;
+
+	w->extent = 20;
+	for (unsigned i = 1; i <= 20; i++) {
+		unsigned before;
+		uint64_t end_ms;
+
+		grows(w, i * 900);
+		while (under_way(w, PB_PULL_FETCH) < 6) {
+			assert_true(w->at[0]->here < w->durable);
+			turn(w);
+		}
+		w->closed = i % 2 == 0;
+		w->forbidden = i % 2 == 1;
+		while (under_way(w, PB_PULL_FETCH) > 0)
+			turn(w);
+		w->closed = w->forbidden = false;
+		before = w->fetches;
+		end_ms = w->now_ms + PB_REFUSED_MS_FIRST + 200;
+		while (w->fetches == before) {
+			assert_true(w->now_ms < end_ms);
+			turn(w);
+		}
+		run(w, 20000);
+		assert_int_equal(w->at[0]->here, w->durable);
+	}
+}
+
 static void
 gaps_come_in_their_turn(void **state)
 {
@@ -770,6 +802,7 @@ main(void)
 		TEST(what_is_here_outlives_the_edge),
 		TEST(a_recorder_that_is_away_costs_no_packet_twice),
 		TEST(what_fails_together_is_one_failure),
+		TEST(what_is_refused_or_not_given_together_is_so_once),
 		TEST(gaps_come_in_their_turn),
 		TEST(what_came_late_fills_the_gap),
 		TEST(what_came_late_is_fetched_of_a_stream_that_has_ended),
