@@ -26,6 +26,7 @@ _Static_assert(offsetof(struct pull_piece, of) == 0,
 
 static bool	turn_of(struct pb_pull *, struct pb_pull_stream *,
 		    struct pb_pull_action *);
+static void	drop_if_gone(struct pb_pull *, struct pb_pull_stream *);
 static bool	list_due(const struct pb_pull *);
 static void	list(struct pb_pull *, struct pb_pull_action *);
 static void	listed(struct pb_pull *, const struct pb_pull_answer *);
@@ -115,12 +116,25 @@ turn_of(struct pb_pull *pull, struct pb_pull_stream *s,
 {
 	pull->waited = s->line == PULL_STARVED;
 	pull_leave(pull, s);
-	if (!pull_step(pull, s, out) && !pull_late_step(pull, s, out))
+	if (!pull_step(pull, s, out) && !pull_late_step(pull, s, out)) {
+		drop_if_gone(pull, s);
 		return false;
+	}
 	/* There may be more to do for it, after the others. */
 	if (s->line == PULL_NONE)
 		pull_wake(pull, s);
 	return true;
+}
+
+/* What waits to be compared with what the edge has no more. */
+static void
+drop_if_gone(struct pb_pull *pull, struct pb_pull_stream *s)
+{
+	if (s->listed || !pull->up || pull->sweep || s->flights > 0 ||
+	    s->certainty == PULL_SURE)
+		return;
+	pull_drop_pieces(pull, s);
+	pull_late_drop_piece(pull, s);
 }
 
 uint64_t
@@ -309,6 +323,8 @@ sweep(struct pb_pull *pull)
 		if (!s->listed && s->flights == 0 && !s->acking &&
 		    TAILQ_EMPTY(&s->pieces) && s->late_piece == NULL)
 			forget(pull, s);
+		else if (!s->listed)
+			pull_wake(pull, s);
 	}
 }
 

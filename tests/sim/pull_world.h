@@ -292,7 +292,7 @@ answer_fetch(struct world *w, const struct pb_pull_action *action,
 	assert_true(action->epoch != EPOCH || w->forks.count == 0 ||
 	    action->late || action->number <= w->durable);
 	if (seq > w->durable || w->closed) {
-		a->outcome = PB_PULL_NOTHING;
+		a->outcome = w->durable == 0 ? PB_PULL_GONE : PB_PULL_NOTHING;
 		return;
 	}
 	if (w->forbidden) {

@@ -388,6 +388,34 @@ what_is_here_outlives_the_edge(void **state)
 	assert_int_equal(w->acked, 60);
 }
 
+/* It was wiped: what is under way, or waits, has no one to follow. */
+static void
+what_waits_of_a_stream_that_has_gone_takes_no_room_for_ever(void **state)
+{
+	struct world *w;
+
+	(void)state;
+	for (unsigned turns = 1; turns < 200; turns++) {
+		assert_int_equal(setup((void **)&w), 0);
+		w->extent = 20;
+		grows(w, 5000);
+		run(w, 300);
+		w->here_down = turns % 2 == 0;
+		for (unsigned i = 0; i < turns / 2; i++)
+			turn(w);
+		swap_edge(w, 0);
+		w->durable = 0;
+		w->changes++;
+		w->down = turns % 3 == 0;
+		run(w, 3000);
+		w->here_down = w->down = false;
+		run(w, 60000);
+		assert_int_equal(w->budget.bytes, 0);
+		assert_int_equal(w->budget.hands, 0);
+		teardown((void **)&w);
+	}
+}
+
 static void
 a_recorder_that_is_away_costs_no_packet_twice(void **state)
 {
@@ -800,6 +828,8 @@ main(void)
 		TEST(numbers_that_went_back_are_waited_for),
 		TEST(a_list_that_goes_back_is_enough),
 		TEST(what_is_here_outlives_the_edge),
+		cmocka_unit_test(
+		    what_waits_of_a_stream_that_has_gone_takes_no_room_for_ever),
 		TEST(a_recorder_that_is_away_costs_no_packet_twice),
 		TEST(what_fails_together_is_one_failure),
 		TEST(what_is_refused_or_not_given_together_is_so_once),
