@@ -261,8 +261,11 @@ def an_interface_that_is_made_again_is_opened_anew(t):
     out.ip("link", "del", "pb0")
     out.take("eth0", numbered(101, 100, start_ns=samples.T0 * 10**9 + 10**9))
     out.waits("interface pb0|'pb0'")
-    out.link()
-    out.ip("link", "set", "pb0", "down")
+    # Down from its first moment: else it is sent out of before anybody is
+    # there to see it.
+    out.ip("link", "add", "pb0", "mtu", str(MTU), "type", "veth", "peer",
+           "name", "pb1", "mtu", str(MTU), "netns", out.inner)
+    t.inside(out.inner, "ip", "link", "set", "pb1", "up")
     out.far.captures_anew(before)
     out.ip("link", "set", "pb0", "up")
     wait_until(lambda: out.count() == 200, "those after it", 40)
